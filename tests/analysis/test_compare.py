@@ -555,8 +555,10 @@ def test_how_many_resources_needed_attention_is_said_only_if_both_sides_could_se
     now = both_lists([], [profile("a")])
     said = "Resources that need attention: 2 (2 medium) in OLD, 1 (1 medium) in NEW"
     assert said in compared(tmp_path / "same", was, now).sentence
-    fewer = {"list-instance-profiles.json": profile_list(profile("a"), NextToken="x")}
+    filled = profile("a", nested_role("web"))
+    fewer = {"dump.json": dump(role_detail("web", [filled])), "p.json": profile_list(filled, NextToken="x")}
     changes = compared(tmp_path / "less", was, fewer)
+    assert not changes.is_empty
     assert (changes.attention, "attention" in changes.sentence) == ({}, False)
 
 

@@ -8,6 +8,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,16 @@ def test_this_is_unknown_and_no_difference(
 
 
 # Accounts, addresses, plans
+
+
+def test_tags_from_an_index_that_lags_are_neither_equal_nor_different(tmp_path: Path) -> None:
+    account = load(tmp_path / "account", whole([WEB], [HELD], web={"Owner": "ops"}))
+    lagging = replace(account, tags=account.tags.assign(tag_source="GetResources"))
+    states = write(tmp_path / "states", {"a.tfstate": state(of_role(), of_profile(tags_all={"Owner": "dev"}))})
+    found = iamframe.drift(lagging, states)
+    assert rows(found, "kind", "resource_name", "message") == [("unknown", "web", "drift.unknown.index_tags")]
+    assert not found.is_complete
+    assert rows(iamframe.drift(account, states), "kind") == [("tags",)]
 
 
 def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_path: Path) -> None:

@@ -369,14 +369,6 @@ def test_an_accepted_finding_keeps_the_profile_even_if_its_check_does_not_run(
     assert reasons(plan) == (said if is_kept else {})
 
 
-def test_a_profile_whose_environment_could_not_be_looked_for_is_not_deleted() -> None:
-    with PracticeAccount(regions=["us-east-1"]) as account:
-        add(account, "web", **{"elasticbeanstalk:environment-id": "e-1"})
-        account.deny("elasticbeanstalk:*")
-        plan = iamframe.plan(checked(account), min_age=NOW)
-    assert plan.steps.empty
-
-
 def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[accepted]]\ncheck = "empty_profiles"\nreason = "for the audit"\n', encoding="utf-8")

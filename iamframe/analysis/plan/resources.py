@@ -23,11 +23,11 @@ from iamframe.checks.tag_policy import Demand, demands
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
-from iamframe.inventory.views import LIVING, UNREAD, owned_profiles
+from iamframe.inventory.views import LIVING, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES, label
-from iamframe.knowledge.owners import NAME, Owner, known_owners, owner_of
+from iamframe.knowledge.owners import Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
 # Account ids, names, paths and unique ids in IAM's form (API Reference, data types). Values in other forms were masked,
@@ -35,7 +35,6 @@ from iamframe.messages.render import Message, nested
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
-_OWNER = ["profile_arn", "status", "owner_type", "owner_name"]
 # The check whose findings show that the owner no longer needs the profile.
 (OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
@@ -100,7 +99,7 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
     user: Message | None
     # The profile's cluster, environment or stack, if this resource was certainly deleted.
     gone: GoneOwner | None
-    # About a cluster, environment or stack that still exists, or may still exist.
+    # About a cluster, environment or stack that still exists.
     living: Message | None
 
     def needs(self, key: str) -> bool:
@@ -311,12 +310,10 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living_owners(owned: pd.DataFrame) -> dict[str, Message]:
-    # If only a name shows the owner, the script asks CloudFormation.
-    rows = owned[(owned["status"] == LIVING) | ((owned["status"] == UNREAD) & (owned["basis"] != NAME))]
-    messages = {LIVING: "plan.owner_lives", UNREAD: "plan.owner_unread"}
+    rows = owned[owned["status"] == LIVING]
     return {
-        arn: {"message": messages[status], "owner": {"message": f"plan.owner.{kind}"}, "name": name}
-        for arn, status, kind, name in rows[_OWNER].itertuples(index=False, name=None)
+        arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
+        for arn, kind, name in zip(rows["profile_arn"], rows["owner_type"], rows["owner_name"], strict=True)
     }
 
 
