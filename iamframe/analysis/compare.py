@@ -40,7 +40,7 @@ _SHOWN = 20
 
 
 def texts_of_findings(found: pd.DataFrame, lang: str = "en") -> pd.Series:
-    """Return the texts of new, gone, reopened and settled findings; of gone ones, the text is quoted from OLD."""
+    """Return the texts of new, gone, reopened and settled findings. If a finding is gone, its text is quoted."""
     is_deleted = found["resource_change"] == "deleted"
     ways = np.where(is_deleted, say("changes.deleted_with", lang), say("changes.in_old", lang))
     return found["detail"].where(found["change"] != "gone", ways + ('"' + found["detail"] + '"'))

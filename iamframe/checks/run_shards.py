@@ -94,7 +94,7 @@ def check_snapshot(
     workers
         The number of processes, if no executor is given.
     shard_size
-        The most roles, and the most profiles, that a shard can have. An account is never divided: an account with more
+        The maximum number of roles in a shard, and also of profiles. An account is never divided: an account with more
         is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.

@@ -59,7 +59,7 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return whether each of `values` is in `among`. A missing value is not."""
+    """Return whether each of `values` is in `among`: False for a missing value."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))

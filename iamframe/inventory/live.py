@@ -106,7 +106,7 @@ def require_session(function: str, session: object, instead: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options of a load. Without `ended`, they can be pickled for the workers of an executor."""
+    """The options of a load. If `ended` is None, the options can be pickled and sent to the workers of an executor."""
 
     plan: LoadPlan
     workers: int

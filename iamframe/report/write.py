@@ -81,9 +81,9 @@ def write_report(
     without an ARN are sorted in the same way. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
-    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has a
-    file with a name such as `accounts.csv` (a name of a report's file), but no `summary.json`, iamframe writes
-    nothing. Title and author are at the top of the page.
+    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has
+    files that are named like those of a report, such as `accounts.csv`, but no `summary.json`, iamframe writes nothing.
+    Title and author are at the top of the page.
 
     If you pass `changes` or `drift`, the page also shows the changes, or the differences from Terraform. The file
     `summary.json` contains the numbers of changes and differences. The changes are also written to `changes.csv`,

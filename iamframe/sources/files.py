@@ -52,8 +52,8 @@ _REASONS = (
 def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
     """Unreadable content becomes a row of the frame `gaps`.
 
-    Raise `SourceError` if a source does not exist, or if no source could be read. Raise `NotARun` if a group of items
-    in a long list cannot be decoded. If `NotARun` is raised, the caller must discard all earlier answers.
+    Raise `SourceError` if a source does not exist, or if no source could be read. Raise `NotARun` if `in_runs` is true
+    and an item of a long list cannot be decoded. If `NotARun` is raised, the caller must discard all earlier answers.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}

@@ -248,7 +248,7 @@ class Context:
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
 
     def accepted(self, profile: ProfileFacts) -> Message | None:
-        """Return why the policy file accepts a deletion finding of a check that did not run."""
+        """If the policy file accepts the profile's finding of a check that did not run, return the reason."""
         ran, related = self.result.checks, [None, *(role.arn for role in profile.roles if role)]
         for one in self.result.policy.acceptances:
             if one.check in ran or one.has_expired or one.check not in CHECKS or CHECKS[one.check].remedy != "delete":
