@@ -198,7 +198,7 @@ def test_only_another_id_of_a_profile_shows_that_it_was_recreated(tmp_path: Path
     result = run_checks(inventory)
     for number, (*_, is_stale) in enumerate(cases):
         notes = iamframe.explain(result, arn("web", f"{number:012d}")).to_frame()["note"].dropna()
-        assert notes.str.contains("uses a deleted profile with this name").any() == is_stale
+        assert notes.str.contains("uses a deleted profile that had the same name").any() == is_stale
 
 
 # Whose a reference is
