@@ -213,13 +213,24 @@ def _any_references(evidence: Evidence) -> Verdicts:
 def _owners(evidence: Evidence) -> Verdicts:
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
-    totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
+    totals, missing = owned["account_id"].value_counts(), unread["account_id"].value_counts()
+    gaps = evidence.inventory.gaps[evidence.inventory.gaps["message"] == "gaps.newer.owner"]
+    newer = {
+        account: joint(nested(*row) for row in rows[["message", "facts"]].itertuples(index=False, name=None))
+        for account, rows in gaps[is_in(gaps["subject"], unread["profile_arn"])].groupby("account_id")
+    }
+    # The lists are complete, but older than the profiles in `newer`.
+    by_account = dict(iter(unread[~is_in(unread["profile_arn"], gaps["subject"])].groupby("account_id")))
     unseen = evidence.refusals((_IN_STACK,))
     refused = {label: evidence.refusals((label,)) for label in dict.fromkeys(unread["listing"])}
     verdicts: Verdicts = []
     for account in evidence.accounts:
-        if (mine := by_account.get(account)) is None:
+        if account not in missing:
             verdicts.append(COMPLETE)
+            continue
+        status = "partial" if missing[account] < totals[account] else "unknown"
+        if (mine := by_account.get(account)) is None:
+            verdicts.append((status, newer[account]))
             continue
         lists, advised = [], []
         for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False)):
@@ -232,8 +243,7 @@ def _owners(evidence: Evidence) -> Verdicts:
             lists.append({"message": "coverage.owners.list", **of, "refusal": refusal})
             advised.append({"message": "coverage.owners.advice", **of, "command": command})
         facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
-        status = "partial" if len(mine) < totals[account] else "unknown"
-        verdicts.append((status, facts | {"lists": lists, "advice": advised}))
+        verdicts.append((status, joint([facts | {"lists": lists, "advice": advised}, newer.get(account)])))
     return verdicts
 
 

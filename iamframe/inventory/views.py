@@ -328,7 +328,8 @@ class _Lists:
         self.asked = set(zip(asked["account_id"], asked["operation"], strict=True))
         gaps = inventory.gaps
         self.gaps = set(zip(gaps["account_id"], gaps["operation"], gaps["subject"], strict=True))
-        self.any_gap = {(account, operation) for account, operation, _ in self.gaps}
+        # A gap about one profile does not make a list incomplete.
+        self.any_gap = {(account, name) for account, name, of in self.gaps if ":instance-profile/" not in str(of)}
         self.living: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.stacks: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
         columns = ("account_id", "region", "owner_type", "owner_id", "owner_name", "profile_name")

@@ -329,7 +329,8 @@ class _Profiles:
         than the list of profiles.
         """
         started: dict[str, datetime] = {}
-        for (operation, _), tally in self.calls.client.tallies.items():
+        # Requests for owners are still running, and add tallies.
+        for (operation, _), tally in [*self.calls.client.tallies.items()]:
             of, at = _USES if operation in _CONSUMING else operation, parsed_time(tally.started_at or "")
             if at and of in (_USES, *_OWNERS):
                 started[of] = min(at, started.get(of, at))

@@ -49,10 +49,16 @@ LARGE = 4 << 20
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
 # The keys of a response besides its list. JavaScript's SDK writes `$metadata`, Go's writes `ResultMetadata`.
 PAGE_KEYS = frozenset(
-    ("IsTruncated", "Marker", "NextToken", "nextToken", "ResponseMetadata", "ResultMetadata", "$metadata")
+    ("IsTruncated", "Marker", "NextToken", "nextToken", "requestId", "ResponseMetadata", "ResultMetadata", "$metadata")
 )
-# The other lists in responses that have a list which iamframe reads.
-_OTHER_KEYS = frozenset(("UserDetailList", "GroupDetailList", "Policies", "Groups", "Users", "failures"))
+# Other keys of responses of AWS, which people merge with those that iamframe reads.
+_OTHER_KEYS = frozenset(
+    (
+        *("UserDetailList", "GroupDetailList", "Policies", "PolicyNames", "AttachedPolicies", "Groups", "Users"),
+        *("Regions", "Accounts", "Clusters", "clusters", "failures", "StackResources", "ResourceTagMappingList"),
+        *("PaginationToken", "computeNodeGroups", "environmentIds", "ContentLength", "HttpStatusCode"),
+    )
+)
 # The key of the items if the document itself is a list.
 ROWS = "rows"
 

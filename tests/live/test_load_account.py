@@ -389,7 +389,8 @@ def test_the_use_of_a_profile_that_is_newer_than_the_list_of_instances_is_unknow
 ) -> None:
     """Between the two listings, a cluster starts with a profile and an instance, after instances were listed."""
     add(account, "tmp", "tmp")
-    add(account, "blue-node", **{"eks:cluster-name": "blue"})
+    for cluster in ("blue", "gone"):
+        add(account, f"{cluster}-node", **{"eks:cluster-name": cluster})
     start_cluster(account, "blue", "us-east-1")
     iam, ec2 = (account.session(region_name="us-east-1").client(name) for name in ("iam", "ec2"))
     start(ec2, "tmp")
@@ -406,9 +407,13 @@ def test_the_use_of_a_profile_that_is_newer_than_the_list_of_instances_is_unknow
 
     monkeypatch.setattr(account, "_answer", before_the_second_list)
     inventory = load(account, references=True)
-    assert sorted(inventory.profiles["profile_name"]) == ["blue-node", "green-node"]
-    assert found(inventory, "owner_gone") == set()
-    assert (status(inventory, "owner_gone"), status(inventory, "unreferenced_profiles")) == ("partial", "partial")
+    assert sorted(inventory.profiles["profile_name"]) == ["blue-node", "gone-node", "green-node"]
+    assert found(inventory, "owner_gone") == {"gone-node"}
+    (gone,) = iamframe.run_checks(inventory, only="owner_gone").coverage.to_dict("records")
+    assert gone["status"] == "partial"
+    assert "green-node was created after the clusters, environments and stacks were collected" in gone["reason"]
+    assert "incomplete" not in gone["reason"]
+    assert status(inventory, "unreferenced_profiles") == "partial"
     findings = iamframe.run_checks(inventory, only="unreferenced_profiles").findings
     assert findings["certainty"].tolist() == ["maybe"]
     assert "green-node was created after the resources that use profiles were collected" in findings["detail"].iloc[0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import botocore.session
 import pandas as pd
 import pytest
 from builders import (
@@ -34,6 +35,10 @@ from iamframe.checks import CHECKS, run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.load import load_files
+from iamframe.knowledge.operations import OPERATIONS
+from iamframe.knowledge.owners import known_owners
+from iamframe.sources import shapes
+from iamframe.sources.consumers import CONSUMERS
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
@@ -312,6 +317,16 @@ def test_a_list_beside_keys_that_only_a_query_writes_is_no_whole_list(
 ) -> None:
     inventory = load(tmp_path, {"answer.json": json.dumps(document).encode(), "id.json": identity()})
     assert wholeness(inventory) == whole
+
+
+def test_each_key_of_a_listing_that_iamframe_reads_is_known_as_one_of_aws() -> None:
+    """Otherwise, the listing would be taken for the result of a query, which may have left out items."""
+    service_of = botocore.session.get_session().get_service_model
+    reads = {(one.service, one.operation) for one in (*OPERATIONS, *CONSUMERS, *known_owners())}
+    # These answers are no lists.
+    reads -= {("sts", "AssumeRole"), ("bedrock-agentcore-control", "GetCapacityProvider")}
+    answers = [service_of(service).operation_model(operation).output_shape.members for service, operation in reads]
+    assert set().union(*answers) - shapes._response_keys() == set()
 
 
 def test_an_item_that_cannot_be_read_is_missing_even_if_an_older_list_is_whole(tmp_path: Path) -> None:

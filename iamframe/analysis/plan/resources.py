@@ -19,7 +19,7 @@ from iamframe.checks import CHECKS
 from iamframe.checks.findings import finding_ids
 from iamframe.checks.registry import Remedy
 from iamframe.checks.result import Result
-from iamframe.checks.tag_policy import Demand, demands
+from iamframe.checks.tag_policy import Accepted, Demand, any_text, demands
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
@@ -247,11 +247,16 @@ class Context:
             values = {name: None if row[name] is pd.NaT else row[name] for name in names}
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
 
+    @cached_property
+    def _not_run(self) -> list[Accepted]:
+        deleting = {name for name, one in CHECKS.items() if one.remedy == "delete"} - self.result.checks.keys()
+        return [one for one in self.result.policy.acceptances if one.check in deleting and not one.has_expired]
+
     def accepted(self, profile: ProfileFacts) -> Message | None:
         """If the policy file accepts the profile's finding of a check that did not run, return the reason."""
-        ran, related = self.result.checks, [None, *(role.arn for role in profile.roles if role)]
-        for one in self.result.policy.acceptances:
-            if one.check in ran or one.has_expired or one.check not in CHECKS or CHECKS[one.check].remedy != "delete":
+        related = [None, *(role.arn for role in profile.roles if role)]
+        for one in self._not_run:
+            if not re.search(any_text(one.resource_arn), profile.arn):
                 continue
             arns = {"account_id": profile.account_id, "resource_arn": profile.arn}
             columns = {name: pa.array([value] * len(related)) for name, value in (("check", one.check), *arns.items())}
