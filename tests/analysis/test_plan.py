@@ -369,6 +369,22 @@ def test_an_accepted_finding_keeps_the_profile_even_if_its_check_does_not_run(
     assert reasons(plan) == (said if is_kept else {})
 
 
+@pytest.mark.parametrize(("arn", "is_kept"), [("*/dead_1", True), ("*", True), ("*/other", False)])
+def test_an_accepted_finding_keeps_the_profile_even_if_its_check_lacks_data(
+    tmp_path: Path, arn: str, is_kept: bool
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'[[accepted]]\ncheck = "owner_gone"\nreason = "ours"\nresource_arn = "{arn}"\n', encoding="utf-8"
+    )
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "dead_1", "node", path="/karpenter/us-east-1/dead/uid/")
+        account.deny("eks:ListClusters")
+        inventory = load_account(account, references="all")
+    plan = iamframe.plan(iamframe.run_checks(inventory, policy=policy), min_age=NOW)
+    assert ("delete" in set(plan.steps["action"])) != is_kept
+
+
 def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[accepted]]\ncheck = "empty_profiles"\nreason = "for the audit"\n', encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from accounts import add, found, load
+from accounts import EC2, add, found, load
 from owned import GONE, REGIONS, add_clusters, end_stack, region_of, start_cluster, start_environment, start_stack
 from plans import NOW, checked
 from test_plan_script import run
@@ -64,6 +65,41 @@ def test_a_profile_of_a_living_stack_is_skipped_whatever_its_name(tmp_path: Path
         again = run(plan.script, account, tmp_path / "again", "iam", "cloudformation")
         assert "its stack in eu-south-2 could not be read" in again.stderr
         assert set(load(account).profiles["profile_name"]) - {LEFT} == kept
+
+
+def test_a_profile_is_told_from_a_role_of_the_same_name_in_a_stack(tmp_path: Path) -> None:
+    """A physical id is unique among the resources of one type only."""
+    role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "web", "AssumeRolePolicyDocument": json.loads(EC2)}}
+    with PracticeAccount(regions=("eu-south-2",)) as account:
+        client = account.session(region_name="eu-south-2").client("cloudformation")
+        client.create_stack(StackName="app", TemplateBody=json.dumps({"Resources": {"Role": role}}))
+        account.session().client("iam").create_instance_profile(InstanceProfileName="web")
+        add(account, "free")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        assert deleted(plan) == {"web", "free"}
+        done = run(plan.script, account, tmp_path, "iam", "cloudformation")
+        assert set(load(account).profiles["profile_name"]) == {"web"}
+        assert "the CloudFormation stack app in eu-south-2 contains another resource of this name" in done.stderr
+
+
+def test_each_check_of_the_csv_file_can_be_typed_and_asks_what_it_says(tmp_path: Path) -> None:
+    with PracticeAccount(regions=("eu-south-2",)) as account:
+        add(account, "dead_1", path="/karpenter/eu-south-2/dead/uid/")
+        start_stack(account, "leaves", "eu-south-2", LEFT)
+        end_stack(account, "leaves", "eu-south-2")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        start_cluster(account, "dead", "eu-south-2")
+        steps = plan.steps[plan.steps["action"] == "check"]
+        asked = {
+            name: run("\n".join(rows["command"]), account, tmp_path / str(number), "iam", "eks", "cloudformation")
+            for number, (name, rows) in enumerate(steps.groupby("resource_name"))
+        }
+        assert {one.stderr for one in asked.values()} <= {""} | {asked["dead_1"].stderr}
+        assert "Stack for dead_1 does not exist" in asked["dead_1"].stderr
+        assert "dead" in asked["dead_1"].stdout.split()
+        assert ["stack=leaves", "DELETE_SKIPPED", "AWS::IAM::InstanceProfile", LEFT] in [
+            line.split("\t") for line in asked[LEFT].stdout.splitlines()
+        ]
 
 
 @pytest.mark.parametrize("what", ["back", "eks:ListClusters", "cloudformation:ListStacks"])

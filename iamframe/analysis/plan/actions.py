@@ -266,13 +266,17 @@ def _is_unreferenced(profile: ProfileFacts, regions: list[str]) -> Command:
     return Command(profile, "check", command, shlex.join(("unreferenced", profile.name, profile.arn, profile.id)))
 
 
+def _in_one_line(command: str) -> str:
+    return " ".join(command.replace("\\\n", " ").split())
+
+
 def _is_in_no_stack(profile: ProfileFacts, regions: list[str]) -> Command:
-    command = f"for region in {' '.join(regions)}; do {' '.join(in_stack(shlex.quote(profile.name)).split())}; done"
+    command = f"for region in {' '.join(regions)}; do {_in_one_line(in_stack(shlex.quote(profile.name)))}; done"
     return Command(profile, "check", command, shlex.join(("in_no_stack", profile.name)))
 
 
 def _is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
     regions = " ".join(gone.regions)
-    command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
+    command = f"for region in {regions}; do {_in_one_line(existing(gone.owner))}; done"
     line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))
     return Command(profile, "check", command, line)

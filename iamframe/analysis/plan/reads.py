@@ -91,12 +91,15 @@ def existing(owner: Owner) -> str:
 
 
 def in_stack(name: str) -> str:
-    """Return a command that prints the existing CloudFormation stacks in `$region` that contain a profile.
+    """Return a command that prints the resources of the CloudFormation stack in `$region` that contains a profile.
 
-    CloudFormation also knows the stacks that were deleted in the last 90 days. Source: CloudFormation API Reference,
+    CloudFormation finds a resource of any type with this name. It also finds stacks that were deleted in the last 90
+    days. It returns only the first 100 resources of a stack. Source: CloudFormation API Reference,
     DescribeStackResources.
     """
-    query = 'reverse(StackResources)[?!contains(`["DELETE_COMPLETE","DELETE_SKIPPED"]`,ResourceStatus)].StackName'
+    # The beginning of a line shows that it is no warning of the AWS CLI.
+    columns = "[join('',['stack=',StackName]),ResourceStatus,ResourceType,PhysicalResourceId]"
+    query = f"reverse(StackResources)[].{columns}"
     return (
         f'aws cloudformation describe-stack-resources \\\n      --region="$region" --output=text '
         f"--physical-resource-id={name} \\\n      --query={shlex.quote(query)}"

@@ -248,15 +248,22 @@ class Context:
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
 
     @cached_property
-    def _not_run(self) -> list[Accepted]:
-        deleting = {name for name, one in CHECKS.items() if one.remedy == "delete"} - self.result.checks.keys()
+    def _acceptances(self) -> list[Accepted]:
+        deleting = {name for name, one in CHECKS.items() if one.remedy == "delete"}
         return [one for one in self.result.policy.acceptances if one.check in deleting and not one.has_expired]
 
+    @cached_property
+    def _judged(self) -> set[tuple[str, str]]:
+        rows = self.result.coverage[self.result.coverage["status"] == "complete"]
+        return set(zip(rows["account_id"], rows["check"], strict=True))
+
     def accepted(self, profile: ProfileFacts) -> Message | None:
-        """If the policy file accepts the profile's finding of a check that did not run, return the reason."""
+        """If the policy file accepts the profile, even for a check that found nothing there, return the reason."""
         related = [None, *(role.arn for role in profile.roles if role)]
-        for one in self._not_run:
-            if not re.search(any_text(one.resource_arn), profile.arn):
+        for one in self._acceptances:
+            # An entry for all profiles is about a profile only if the check could have found it.
+            is_for_all = one.resource_arn == "*" and (profile.account_id, one.check) in self._judged
+            if is_for_all or not re.search(any_text(one.resource_arn), profile.arn):
                 continue
             arns = {"account_id": profile.account_id, "resource_arn": profile.arn}
             columns = {name: pa.array([value] * len(related)) for name, value in (("check", one.check), *arns.items())}
